@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from osgp.accounts.models import Organisation
 from osgp.alarms.finding import MAY_ACKNOWLEDGE, list_alarms
+from osgp.alarms.group_order import put_in_order
 from osgp.alarms.models import Alarm, AlarmGroup
 
 SLICE = 5000
@@ -48,13 +49,10 @@ def _acknowledge_slice(alarms: QuerySet[Alarm], by: str, note: str, after: int) 
     # Locked, so that each is counted once when two people acknowledge the same alarms.
     locked = list(chosen.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
     changed = Alarm.objects.filter(pk__in=locked)
-    groups = list(
-        changed.filter(group__isnull=False)
-        .order_by("group")
-        .values_list("group")
-        .annotate(number=Count("pk"))
+    numbers = dict(
+        changed.filter(group__isnull=False).order_by().values_list("group").annotate(number=Count("pk"))
     )
     changed.update(acknowledged_at=Now(), acknowledged_by=by[:160], note=note[:500])
-    for group, number in groups:
-        AlarmGroup.objects.filter(pk=group).update(unacknowledged=F("unacknowledged") - number)
+    for group in put_in_order(numbers):
+        AlarmGroup.objects.filter(pk=group).update(unacknowledged=F("unacknowledged") - numbers[group])
     return len(locked), keys[-1] if len(keys) == SLICE else None

@@ -12,6 +12,7 @@ from django.db.models.functions import Greatest
 
 from osgp.alarms.models import PushCount, Transport
 from osgp.metrics import families
+from osgp.metrics.exposition import Family
 from osgp.metrics.models import Counter
 
 
@@ -65,8 +66,25 @@ def add(counts: Mapping[CountKey, int]) -> None:
         if counts[key]
     ]
     _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
-    sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]
-    _add(Counter, ("name", "labels"), "value", sums)
+    _add_sums(families.PUSHES, totals)
+
+
+class UnknownBitKey(NamedTuple):
+    """Unknown bits that are counted together. ``register``: number of the alarm register."""
+
+    register: str
+    profile: str
+
+
+def add_unknown_bits(numbers: Mapping[UnknownBitKey, int]) -> None:
+    """Add to the counter of /metrics of bits of alarms that have no meaning in the meter's profile."""
+    _add_sums(
+        families.UNKNOWN_ALARM_BITS,
+        {
+            json.dumps({"register": key.register, "profile": key.profile}): number
+            for key, number in numbers.items()
+        },
+    )
 
 
 def take_back(counts: Mapping[CountKey, int]) -> None:
@@ -75,6 +93,13 @@ def take_back(counts: Mapping[CountKey, int]) -> None:
         PushCount.objects.filter(hour=key.hour, transport=key.transport, outcome=key.outcome).update(
             number=Greatest(F("number") - counts[key], 0)
         )
+
+
+def _add_sums(family: Family, numbers: Mapping[str, int]) -> None:
+    """Add to the counters of a family, by their labels as JSON."""
+    sums = [(family.name, labels, numbers[labels]) for labels in sorted(numbers)]
+    if sums:
+        _add(Counter, ("name", "labels"), "value", sums)
 
 
 def _add(model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]) -> None:

@@ -81,6 +81,7 @@ def decode_waiting(limit: int = SLICE) -> int:
             for finding in findings
         )
     )
+    counting.add_unknown_bits(gains.count_unknown_bits())
     return len(pushes)
 
 

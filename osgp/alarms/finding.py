@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import QuerySet, TextField
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -40,6 +40,7 @@ def filter_alarms(
     received_until: datetime | None = None,
     acknowledged: bool | None = None,
     verified: bool | None = None,
+    unknown_bits: bool | None = None,
     group: int | None = None,
 ) -> QuerySet[Alarm]:
     """Filter alarms; those of any of several devices or types. ``received_until`` is excluded."""
@@ -60,6 +61,10 @@ def filter_alarms(
         alarms = alarms.filter(acknowledged_at__isnull=not acknowledged)
     if verified is not None:
         alarms = alarms.filter(is_verified=verified)
+    if unknown_bits is not None:
+        none = Q(unknown_bits=[])
+        # Written as in the condition of their index, by which the few among millions are found.
+        alarms = alarms.filter(~none if unknown_bits else none)
     if group is not None:
         alarms = alarms.filter(group=group)
     return alarms

@@ -1,12 +1,13 @@
 """What a slice of pushes brings: alarms, readings and addresses, to be stored together."""
 
 import ipaddress
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from osgp import catalogue
+from osgp.alarms.counting import UnknownBitKey
 from osgp.alarms.models import PushOutcome, ReceivedPush
 from osgp.alarms.pushed_readings import list_readings
 from osgp.alarms.showing import show_values
@@ -28,6 +29,9 @@ MESSAGE = "Push"
 """What readings name as the message that they came with."""
 OTHER_TRIGGER = "Alarm register"
 """The trigger of alarms that came as values of a list."""
+
+NO_PROFILE = "none"
+"""What counts are told of devices whose protocol has no profile: theirs may be any text."""
 
 Told = tuple[str, dict[str, Any]]
 """The outcome and the details of a push."""
@@ -131,6 +135,16 @@ class Gains:
             "identification", "gateway", "channel"
         )
         return {(each.gateway_id, each.channel): each for each in found}
+
+    def count_unknown_bits(self) -> Counter[UnknownBitKey]:
+        """Count the bits of the alarms that have no meaning, by register and profile."""
+        counts: Counter[UnknownBitKey] = Counter()
+        for alarm in self.alarms:
+            if alarm.unknown_bits:
+                profile = _find_profile(alarm.device)
+                label = NO_PROFILE if profile is None else profile.key
+                counts.update(UnknownBitKey(bit.partition(".")[0], label) for bit in alarm.unknown_bits)
+        return counts
 
     def announce_addresses(self) -> None:
         """Have the next visits try the addresses from which meters said that they are awake."""

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Greatest
 
+from osgp.alarms.group_order import put_in_order
 from osgp.alarms.models import Alarm, AlarmGroup, PushCount, ReceivedPush
 from osgp.processes import retention
 from osgp.processes.retention import Kind, delete_oldest, find_end, make_kind
@@ -30,8 +31,8 @@ def delete_alarms() -> int:
     rows = list(oldest.values_list("pk", "group", "acknowledged_at")[: retention.SLICE])
     numbers = Counter(group for _, group, _ in rows if group is not None)
     still_open = Counter(group for _, group, seen_at in rows if group is not None and seen_at is None)
-    # In the order of acknowledging, so that neither waits for the other in a circle.
-    for group in sorted(numbers):
+    # As storing and acknowledging do, so that none waits for another in a circle.
+    for group in put_in_order(numbers):
         AlarmGroup.objects.filter(pk=group).update(
             number=Greatest(F("number") - numbers[group], 0),
             unacknowledged=Greatest(F("unacknowledged") - still_open[group], 0),

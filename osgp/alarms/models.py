@@ -188,6 +188,11 @@ class Alarm(models.Model):
                 condition=Q(acknowledged_at__isnull=True),
                 name="alarm_unacknowledged",
             ),
+            models.Index(
+                fields=["-received_at", "-id"],
+                condition=~Q(unknown_bits=[]),
+                name="alarm_with_unknown_bits",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Least
 
 from osgp.accounts.rights import find_owners
+from osgp.alarms.group_order import GroupKey
 from osgp.alarms.models import Alarm, AlarmGroup
 from osgp.devices.models import Device
 from osgp.events.models import EventKind
@@ -102,16 +103,12 @@ def describe(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-GroupKey = tuple[int | None, int | None, str]
-"""Owner, network and kind."""
-
-
 def _find_groups(
     alarms: Sequence[NewAlarm], owners: Mapping[int, Sequence[int]]
 ) -> dict[uuid.UUID, AlarmGroup]:
     """Return the group of each alarm by its UID; the groups are counted up, or made."""
     keys: dict[uuid.UUID, GroupKey] = {
-        alarm.uid: (
+        alarm.uid: GroupKey(
             next(iter(owners.get(alarm.device.pk, ())), None),
             alarm.device.network_id,
             alarm.kind,
@@ -120,8 +117,8 @@ def _find_groups(
     }
     _take_turns(set(keys.values()))
     found: dict[uuid.UUID, AlarmGroup] = {}
-    # In one order for all processes, so that none waits for another in a circle.
-    ordered = sorted(alarms, key=lambda alarm: (str(keys[alarm.uid]), alarm.received_at))
+    # In one order for all processes, so that none waits for another in a circle (group_order.py).
+    ordered = sorted(alarms, key=lambda alarm: (keys[alarm.uid].place, alarm.received_at))
     for key, of_key in itertools.groupby(ordered, key=lambda alarm: keys[alarm.uid]):
         for run in _split(of_key):
             group = _join(key, run[0].received_at, run[-1].received_at, len(run))
@@ -137,7 +134,7 @@ def _take_turns(keys: Iterable[GroupKey]) -> None:
     if connection.vendor != "postgresql":
         return
     numbers = sorted(
-        int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), signed=True)
+        int.from_bytes(hashlib.blake2b(repr(tuple(key)).encode(), digest_size=8).digest(), signed=True)
         for key in keys
     )
     with connection.cursor() as cursor:

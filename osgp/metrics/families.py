@@ -57,6 +57,11 @@ PUSHES = Family(
     "Pushes of meters by transport and outcome: kept (RECEIVED), dropped and why, and what decoding made of "
     "those that were kept, once more.",
 )
+UNKNOWN_ALARM_BITS = Family(
+    "osgp_unknown_alarm_bits_total",
+    Kind.COUNTER,
+    "Bits of pushed alarms that have no meaning, by alarm register and by the profile of the meter.",
+)
 
 COUNTED = (
     REQUESTS_COMPLETED,
@@ -71,6 +76,7 @@ COUNTED = (
     BYTES_SENT,
     BYTES_RECEIVED,
     PUSHES,
+    UNKNOWN_ALARM_BITS,
 )
 
 # --- Looked up now and then (snapshot.py) --------------------------------------------------------------

@@ -1,18 +1,23 @@
 """Two workers that decode at the same time: one group for a storm, and rules keep their limits."""
 
+import contextlib
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from osgp.accounts.models import Organisation
-from osgp.alarms import rules, storing
-from osgp.alarms.models import AlarmGroup, AlarmRule
+from osgp.alarms import housekeeping, rules, storing
+from osgp.alarms.acknowledging import acknowledge
+from osgp.alarms.models import Alarm, AlarmGroup, AlarmRule
 from osgp.alarms.storing import NewAlarm
 from osgp.devices.models import Device
 from osgp.requests.models import Request
 from tests.alarms.pushing import RECEIVED_AT
+from tests.devices.concurrency import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,3 +72,36 @@ def test_a_rule_keeps_to_its_limit(organisation: Organisation, device: Device) -
         alarms = [storing.store(new_alarm(device)) for _ in range(2)]
     while_another_has_not_committed(lambda: rules.apply(alarms[0]), lambda: rules.apply(alarms[1]))
     assert Request.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False], ids=["acknowledging", "housekeeping"])
+def test_groups_are_locked_in_one_order(device: Device, settings: Any, is_acknowledged: bool) -> None:
+    """Neither waits for the other in a circle, which PostgreSQL would end with an error."""
+    settings.OSGP = settings.OSGP | {"ALARM_RETENTION": timedelta(days=1)}
+    for kind in ("B", "A"):  # The keys of the groups are in another order than their kinds.
+        with transaction.atomic():
+            storing.store([NewAlarm(device, RECEIVED_AT, "ALARM", (kind,))])
+    both_hold_one = threading.Barrier(2)
+
+    def meet(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        """Once one group is locked, wait until the other holds one, too, or cannot."""
+        result = execute(sql, *rest)
+        if sql.startswith('UPDATE "alarms_alarmgroup"'):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both_hold_one.wait(1)
+        return result
+
+    def work(number: int) -> int:
+        with connection.execute_wrapper(meet):
+            if number:
+                with transaction.atomic():
+                    new = [NewAlarm(device, RECEIVED_AT, "ALARM", (kind,)) for kind in ("B", "A")]
+                    return len(storing.store(new))
+            return (
+                acknowledge(Alarm.objects.all(), "piet") if is_acknowledged else housekeeping.delete_alarms()
+            )
+
+    assert at_once(2, work) == [2, 2]
+    assert set(AlarmGroup.objects.values_list("number", "unacknowledged")) == {
+        (2, 1) if is_acknowledged else (1, 1)
+    }

@@ -4,15 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from osgp.alarms import housekeeping
+from osgp.alarms import housekeeping, keeping
 from osgp.alarms.acknowledging import acknowledge
-from osgp.alarms.models import Alarm, AlarmGroup
+from osgp.alarms.models import Alarm, AlarmGroup, PushOutcome, ReceivedPush
 from osgp.alarms.storing import QUIET, NewAlarm, store
 from osgp.devices.models import Device
 from osgp.processes import retention
+from tests.alarms.pushing import SOURCE, receive
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +69,26 @@ def test_what_is_not_old_stays(device: Device) -> None:
     assert not retention.is_due()
     assert (housekeeping.delete_alarms(), housekeeping.delete_groups()) == (0, 0)
     assert counts() == [(2, 2)]
+
+
+def test_pushes_go_without_their_octets(device: Device, settings: Settings) -> None:
+    """A slice of the longest ones would be 64 MB."""
+    settings.OSGP = settings.OSGP | {"PUSH_RETENTION": DAY}
+    old = [receive(b"old", received_at=timezone.now() - 2 * DAY) for _ in range(3)]
+    new = receive(b"new", received_at=timezone.now())
+    [alarm] = store([NewAlarm(device, timezone.now(), "ALARM", ("POWER_UP",), push_id=old[0].pk)])
+    [pushes] = [kind for kind in retention.list_kinds() if kind.name == "pushes"]
+    with CaptureQueriesContext(connection) as queries:
+        assert pushes.delete_slice() == 3
+    assert not [query["sql"] for query in queries if "octets" in query["sql"]]
+    assert list(ReceivedPush.objects.all()) == [new]
+    alarm.refresh_from_db()
+    assert alarm.push_id is None
+
+
+def test_pushes_of_strangers_go_without_their_octets() -> None:
+    strange = [receive(b"strange", outcome=PushOutcome.UNKNOWN_SENDER) for _ in range(5)]
+    with CaptureQueriesContext(connection) as queries:
+        keeping._forget_beyond(SOURCE, 2)
+    assert not [query["sql"] for query in queries if "octets" in query["sql"]]
+    assert set(ReceivedPush.objects.all()) == set(strange[3:])

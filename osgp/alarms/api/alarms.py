@@ -36,6 +36,7 @@ from osgp.requests.submission import DeviceIdentificationField, check_scope
 
 FLAGS = {"true": True, "false": False}
 REPEATABLE = ("device", "alarm_type")
+HAS_UNKNOWN_BITS = "Whether it has bits that have no meaning in the profile of the meter."
 
 
 class AlarmFilters(StrictSerializer):
@@ -66,12 +67,14 @@ class AlarmsQuery(PageQuery, AlarmFilters):
 
     acknowledged = ChoiceField(list(FLAGS), required=False)
     verified = ChoiceField(list(FLAGS), required=False, help_text="Whether the authentication tag was right.")
+    unknown_bits = ChoiceField(list(FLAGS), required=False, help_text=HAS_UNKNOWN_BITS)
 
 
 class AlarmSelection(AlarmFilters):
     """The same filters in a body."""
 
     verified = BooleanField(required=False, help_text="Whether the authentication tag was right.")
+    unknown_bits = BooleanField(required=False, help_text=HAS_UNKNOWN_BITS)
 
 
 class AlarmSerializer(serializers.Serializer):
@@ -149,6 +152,7 @@ class AlarmsView(APIView):
             query,
             acknowledged=FLAGS.get(query.get("acknowledged", "")),
             verified=FLAGS.get(query.get("verified", "")),
+            unknown_bits=FLAGS.get(query.get("unknown_bits", "")),
         )
         found, cursor = fetch_page(alarms.select_related("device"), query, by="received_at")
         return Response(
@@ -208,7 +212,8 @@ class AcknowledgeView(APIView):
         if "alarms" in chosen:
             alarms = alarms.filter(uid__in=chosen["alarms"])
         else:
-            alarms = _filter(alarms, chosen["filter"], verified=chosen["filter"].get("verified"))
+            flags = {name: chosen["filter"].get(name) for name in ("verified", "unknown_bits")}
+            alarms = _filter(alarms, chosen["filter"], **flags)
         number = acknowledge(alarms, caller.application, chosen.get("note", ""))
         return Response({"acknowledged": number})
 

@@ -21,6 +21,7 @@ from osgp.pages.alarms.filters import (
     AlarmTypeFilter,
     GroupFilter,
     ReceivedFilter,
+    UnknownBitsFilter,
     VerifiedFilter,
 )
 from osgp.pages.notifications.told import describe_deliveries
@@ -51,6 +52,7 @@ class AlarmAdmin(AcknowledgedRows, LiveList, IndexedSearch, ShownRow, LongList, 
         AcknowledgedFilter,
         AlarmTypeFilter,
         VerifiedFilter,
+        UnknownBitsFilter,
         ReceivedFilter,
         AlarmNetworkFilter,
         GroupFilter,

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 from osgp.alarms.gains import name_alarms
 from osgp.alarms.keeping import GOOD
 from osgp.alarms.models import Alarm, PushOutcome, ReceivedPush
+from osgp.alarms.storing import NO_KNOWN_ALARM
 from osgp.cosem.alarms import REGISTER_BITS
 from osgp.devices.models import Device
 from osgp.pages.shared.display_text import NOTHING, draw_badge
@@ -69,6 +70,11 @@ def draw_names(names: Sequence[str]) -> SafeString:
             for name in names
         ),
     )
+
+
+def draw_kind(kind: str) -> SafeString | str:
+    """The kind of a group: its names."""
+    return "no known alarm" if kind == NO_KNOWN_ALARM else draw_names(kind.split(", "))
 
 
 def draw_alarm(alarm: Alarm) -> SafeString:

@@ -128,6 +128,19 @@ class VerifiedFilter(admin.SimpleListFilter):
         return queryset if verified is None else queryset.filter(is_verified=verified)
 
 
+class UnknownBitsFilter(admin.SimpleListFilter):
+    """Whether it has bits without a meaning in the profile of the meter."""
+
+    title = "unknown bits"
+    parameter_name = "unknown_bits"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("yes", "Has unknown bits"), ("no", "All bits known")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return filter_alarms(queryset, unknown_bits=_CHOICES.get(self.value() or ""))
+
+
 class ReceivedFilter(RangeFilter):
     """When it was received; for alarms and pushes."""
 

@@ -14,10 +14,9 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import Organisation
 from osgp.alarms.finding import list_groups
 from osgp.alarms.models import AlarmGroup
-from osgp.alarms.storing import NO_KNOWN_ALARM
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.alarms.acknowledging import AcknowledgedRows, acknowledge_groups
-from osgp.pages.alarms.display import draw_names, draw_state
+from osgp.pages.alarms.display import draw_kind, draw_state
 from osgp.pages.alarms.filters import KindFilter, LastFilter, OpenGroupsFilter
 from osgp.pages.networks.filters import NetworkFilter
 from osgp.pages.shared.columns import make_moment_column
@@ -65,9 +64,10 @@ class AlarmGroupAdmin(AcknowledgedRows, LiveList, ShownRow, LongList, ReadOnlyAd
     @admin.display(description="Alarms")
     def what(self, group: AlarmGroup) -> SafeString:
         """How many of what, which leads to them."""
-        names = "no known alarm" if group.kind == NO_KNOWN_ALARM else draw_names(group.kind.split(", "))
         number = f"{group.number:,}"
-        return format_html('<a href="{}"><b>{}</b> × {}</a>', get_alarms_url(group.pk), number, names)
+        return format_html(
+            '<a href="{}"><b>{}</b> × {}</a>', get_alarms_url(group.pk), number, draw_kind(group.kind)
+        )
 
     @admin.display(description="Open")
     def unacknowledged_number(self, group: AlarmGroup) -> str:

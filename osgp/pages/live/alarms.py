@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from osgp import platform_time
 from osgp.alarms.finding import list_groups
 from osgp.alarms.models import Alarm, AlarmGroup
 from osgp.pages.access import get_organisation
+from osgp.pages.alarms.display import draw_kind
 
 LATELY = timedelta(hours=1)
 MOST_GROUPS = 8
@@ -30,13 +32,17 @@ class ArrivedGroup:
     number: int
     unacknowledged: int
     kind: str
-    """Names of the alarms."""
     network: str
     owner: str
     rate: str
     """Alarms per minute."""
     url: str
     """Of the list of its alarms."""
+
+    @property
+    def names(self) -> SafeString | str:
+        """The names of its alarms, for the page."""
+        return draw_kind(self.kind)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,15 @@ from ..destinations import Destination, parse_destination
 from ..meter.meter import Meter
 from ..meter.pushing import APDU, DESTINATION, TCP, TEXT, UDP
 from .orders import Form, Setup, Transport
+from .windows import is_within
 
 _TRANSPORTS = {TCP: Transport.TCP, UDP: Transport.UDP}
 _FORMS = {APDU: Form.SMR5, TEXT: Form.DSMR4}
-_OPEN = 0xFF
 _PERCENT = 100
 _MOST_GROWTH = 64
 _ZERO, _EMPTY = Data(DataType.UNSIGNED, 0), Data(DataType.ARRAY, ())
 _NOWHERE = Data(DataType.STRUCTURE, tuple(Data(DataType.NULL_DATA) for _ in range(3)))
 """What a push setup says that lacks an attribute."""
-_PLACES_OF_DAY = (5, 6, 7)
-"""Octets of hour, minute and second in a date-time."""
 
 
 class SetupError(ValueError):
@@ -51,7 +49,7 @@ class PushSetup(NamedTuple):
 
     def is_open(self, local: datetime) -> bool:
         """Whether pushes may be sent at a time of the meter's clock."""
-        return not self.windows or any(_is_within(local, *window) for window in self.windows)
+        return not self.windows or any(is_within(local, *window) for window in self.windows)
 
 
 def read_setup(meter: Meter, setup: Setup) -> PushSetup | None:
@@ -102,25 +100,3 @@ def _read_definition(item: Data) -> tuple[AttributeDescriptor, int]:
 
 def _list_pairs(windows: Data) -> list[tuple[Data, Data]]:
     return [(window.value[0], window.value[1]) for window in windows.value]
-
-
-def _is_within(local: datetime, begin: bytes, end: bytes) -> bool:
-    """Whether a time lies between two date-times of 12 octets. With an open date they are times of each day;
-    what is open of a time is its beginning."""
-    if len(begin) != len(end) or len(begin) <= max(_PLACES_OF_DAY):
-        return True
-    if _OPEN in (*begin[:4], *end[:4]):
-        now = (local.hour, local.minute, local.second)
-        first, last = (tuple(_fill(octets[place]) for place in _PLACES_OF_DAY) for octets in (begin, end))
-        return first <= now < last if first <= last else now >= first or now < last
-    moment = (local.year, local.month, local.day, local.hour, local.minute, local.second)
-    return _list_fields(begin) <= moment < _list_fields(end)
-
-
-def _fill(octet: int) -> int:
-    return 0 if octet == _OPEN else octet
-
-
-def _list_fields(octets: bytes) -> tuple[int, ...]:
-    year = int.from_bytes(octets[:2], "big")
-    return (year, octets[2], octets[3], *(_fill(octets[place]) for place in _PLACES_OF_DAY))

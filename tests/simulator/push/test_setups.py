@@ -92,6 +92,13 @@ def test_a_newer_push_setup_repeats_after_longer_and_longer(tmp_path: Path) -> N
 
 EVENING, NIGHT = bytes.fromhex("ffffffffff14000000800000"), bytes.fromhex("ffffffffff02ffffff800000")
 JUNE, JULY = bytes.fromhex("07ea0601ff000000ff800000"), bytes.fromhex("07ea0701ffffffffff800000")
+SATURDAY, MONDAY = bytes.fromhex("ffffffff0616000000800000"), bytes.fromhex("ffffffff0106000000800000")
+FIRST, THIRD = bytes.fromhex("ffffff01ff00000000800000"), bytes.fromhex("ffffff03ff0c000000800000")
+LAST_DAY, LAST_BUT_ONE = bytes.fromhex("fffffffeff00000000800000"), bytes.fromhex("fffffffdff00000000800000")
+NOVEMBER, MARCH = bytes.fromhex("ffff0b01ff00000000800000"), bytes.fromhex("ffff0301ff00000000800000")
+IN_2026, IN_2027 = bytes.fromhex("07eaff01ff00000000800000"), bytes.fromhex("07eb0101ff00000000800000")
+MIDNIGHT = bytes.fromhex("ffffffffff00000000800000")
+NEVER = bytes.fromhex("07ea021eff00000000800000")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,35 @@ JUNE, JULY = bytes.fromhex("07ea0601ff000000ff800000"), bytes.fromhex("07ea0701f
         ((JUNE, JULY), (2026, 6, 1, 0, 0, 0), True),
         ((JUNE, JULY), (2026, 6, 30, 23, 59, 59), True),
         ((JUNE, JULY), (2026, 7, 1, 0, 0, 0), False),
+        ((JULY, JUNE), (2026, 8, 1, 0, 0, 0), False),
+        ((JUNE, JUNE), (2026, 6, 1, 0, 0, 0), False),
         ((b"", b""), (2026, 7, 1, 0, 0, 0), True),
+        ((bytes(12), JULY), (2026, 6, 1, 0, 0, 0), False),
+        ((SATURDAY, MONDAY), (2026, 6, 13, 21, 59, 59), False),  # a Saturday
+        ((SATURDAY, MONDAY), (2026, 6, 13, 22, 0, 0), True),
+        ((SATURDAY, MONDAY), (2026, 6, 14, 12, 0, 0), True),
+        ((SATURDAY, MONDAY), (2026, 6, 15, 5, 59, 59), True),
+        ((SATURDAY, MONDAY), (2026, 6, 15, 6, 0, 0), False),
+        ((SATURDAY, MONDAY), (2026, 6, 17, 22, 30, 0), False),
+        ((SATURDAY, NIGHT), (2026, 6, 14, 1, 59, 59), True),
+        ((SATURDAY, NIGHT), (2026, 6, 14, 23, 0, 0), False),
+        ((FIRST, THIRD), (2026, 6, 3, 11, 59, 59), True),
+        ((FIRST, THIRD), (2026, 6, 3, 12, 0, 0), False),
+        ((FIRST, THIRD), (2026, 6, 30, 23, 0, 0), False),
+        ((FIRST, THIRD), (2026, 7, 1, 0, 0, 0), True),
+        ((LAST_DAY, FIRST), (2028, 2, 28, 12, 0, 0), False),
+        ((LAST_DAY, FIRST), (2028, 2, 29, 12, 0, 0), True),
+        ((LAST_DAY, FIRST), (2026, 2, 28, 12, 0, 0), True),
+        ((LAST_BUT_ONE, LAST_DAY), (2026, 6, 29, 12, 0, 0), True),
+        ((LAST_BUT_ONE, LAST_DAY), (2026, 6, 30, 12, 0, 0), False),
+        ((NOVEMBER, MARCH), (2026, 10, 31, 12, 0, 0), False),
+        ((NOVEMBER, MARCH), (2027, 1, 15, 12, 0, 0), True),
+        ((NOVEMBER, MARCH), (2027, 3, 1, 0, 0, 0), False),
+        ((IN_2026, IN_2027), (2025, 12, 31, 12, 0, 0), False),
+        ((IN_2026, IN_2027), (2026, 12, 31, 12, 0, 0), True),
+        ((IN_2026, IN_2027), (2027, 2, 1, 12, 0, 0), False),
+        ((MIDNIGHT, MIDNIGHT), (2026, 6, 15, 12, 0, 0), True),
+        ((NEVER, EVENING), (2026, 6, 15, 12, 0, 0), False),
     ],
 )
 def test_windows(window: tuple[bytes, bytes], moment: tuple[int, ...], is_open: bool) -> None:

@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--from", dest="received_from", metavar="TIME", help="Received then or later.")
         parser.add_argument("--until", dest="received_until", metavar="TIME", help="Received before.")
         parser.add_argument("--unacknowledged", action="store_true", help="Leave out acknowledged ones.")
+        parser.add_argument(
+            "--unknown-bits", action="store_true", help="Only those with bits that have no meaning."
+        )
         parser.add_argument("--limit", type=int, default=1000, help="Alarms at most (1000).")
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--acknowledge", metavar="NOTE", help="Acknowledge them all, with a note.")
@@ -70,6 +73,7 @@ class Command(BaseCommand):
             received_from=_parse_time("--from", options["received_from"]),
             received_until=_parse_time("--until", options["received_until"]),
             acknowledged=False if options["unacknowledged"] else None,
+            unknown_bits=True if options["unknown_bits"] else None,
         )
 
     def _decode_again(self, alarms: Any, options: dict[str, Any]) -> None:
