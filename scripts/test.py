@@ -28,8 +28,13 @@ HALF_ONLY = 3
 EMBEDDED, ON_SERVICES = "SQLite + in-process broker", "PostgreSQL + RabbitMQ"
 WORKERS = min(8, 2 * (os.cpu_count() or 1))
 """Processes of pytest-xdist: two per core, as tests that start processes wait for them most of the time."""
-TENANTS = "tests/tenants"
-"""Left to the second run: who may do what is the same on any database, and this takes long."""
+LEFT_TO_SERVICES = (
+    "tests/tenants",
+    "tests/visits/test_key_change_kills.py",
+    "tests/visits/test_no_key_anywhere.py",
+)
+"""Left to the second run: they take long, and what they show (who may do what, which keys belong together, where
+secrets stand) does not depend on the kind of database."""
 FOLLOW_SECONDS = 0.5
 """How often it is looked whether the second run has said more."""
 
@@ -101,7 +106,9 @@ def run_both(found: services.Services, arguments: Sequence[str]) -> tuple[int, i
         second = pool.submit(run_on_services, found, arguments, workers, output)
         try:
             say(f"{EMBEDDED}; at the same time {ON_SERVICES}, shown afterwards")
-            left_out = [] if any(TENANTS in each for each in arguments) else [f"--ignore={TENANTS}"]
+            left_out = [
+                f"--ignore={path}" for path in LEFT_TO_SERVICES if not any(path in each for each in arguments)
+            ]
             first_code = run_embedded([*arguments, *left_out], workers)
             say(ON_SERVICES)
             follow(output.fileno(), second)
