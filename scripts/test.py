@@ -33,8 +33,8 @@ LEFT_TO_SERVICES = (
     "tests/visits/test_key_change_kills.py",
     "tests/visits/test_no_key_anywhere.py",
 )
-"""Left to the second run: they take long, and what they show (who may do what, which keys belong together, where
-secrets stand) does not depend on the kind of database."""
+"""Left to the second run: they take long, and what they show (who may do what, which keys belong together,
+where secrets stand) does not depend on the kind of database."""
 FOLLOW_SECONDS = 0.5
 """How often it is looked whether the second run has said more."""
 

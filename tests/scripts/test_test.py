@@ -64,17 +64,30 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     assert handlers
 
 
+def ignore(*paths: str) -> str:
+    return " ".join(f"--ignore={path}" for path in paths)
+
+
 def test_both_runs_with_the_arguments_of_pytest(run: Run, ran: list[str]) -> None:
     assert run("-k", "clock", "tests/adhoc") == 0
     assert sorted(ran) == [
-        "embedded -k clock tests/adhoc --ignore=tests/tenants",
+        f"embedded -k clock tests/adhoc {ignore(*runner.LEFT_TO_SERVICES)}",
         "services -k clock tests/adhoc",
     ]
 
 
 def test_what_is_left_to_the_second_one_is_run_by_both_if_it_is_named(run: Run, ran: list[str]) -> None:
     assert run("tests/tenants/test_rest.py") == 0
-    assert sorted(ran) == ["embedded tests/tenants/test_rest.py", "services tests/tenants/test_rest.py"]
+    others = ignore(*(path for path in runner.LEFT_TO_SERVICES if path != "tests/tenants"))
+    assert sorted(ran) == [
+        f"embedded tests/tenants/test_rest.py {others}",
+        "services tests/tenants/test_rest.py",
+    ]
+
+
+def test_what_is_left_to_the_second_one_exists() -> None:
+    for path in runner.LEFT_TO_SERVICES:
+        assert Path(path).exists()
 
 
 def test_what_the_second_one_says_is_shown_behind_the_first(
