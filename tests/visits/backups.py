@@ -37,9 +37,11 @@ class CopiedFile:
 
     def restore(self) -> None:
         _leave()
-        for suffix in ("-wal", "-shm"):
-            Path(_database() + suffix).unlink(missing_ok=True)
-        shutil.copy(self._path, _database())
+        # Page by page: a file that is put in its place is an I/O error to whoever has the former one open.
+        with sqlite3.connect(self._path) as source, sqlite3.connect(_database()) as target:
+            source.backup(target)
+        target.close()
+        source.close()
 
     def discard(self) -> None: ...
 
