@@ -11,6 +11,7 @@ from functools import wraps
 from math import isfinite
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 
@@ -182,7 +183,7 @@ def _read_field(row: Any, field: Any) -> Any:
     if field.is_relation and value is not None:
         try:
             return str(getattr(row, field.name))
-        except Exception:  # noqa: BLE001 (what it refers to may be gone: then its key has to do)
+        except ObjectDoesNotExist:  # It is gone: its key has to do.
             return value
     return value
 

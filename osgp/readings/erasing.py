@@ -50,8 +50,8 @@ def _erase(series: Series, first: int, last: int) -> int:
         place = NewChunk(series.pk, start, begin, span.end, left, series.period, series.capture_period, zone)
         changed.append((place, left))
     merging.update(changed)
-    for start in gone:
-        Chunk.objects.filter(series_id=series.pk, start=start).delete()
+    if gone:
+        Chunk.objects.filter(series_id=series.pk, start__in=gone).delete()
     ends = (datetime.fromtimestamp(each, UTC) for each in (first, last))
     FormerClaim.objects.filter(series=series, interval_end__range=tuple(ends)).delete()
     if count:

@@ -99,11 +99,9 @@ def _check_dispatcher() -> str:
         age = find_heartbeat_age()
     except (DatabaseError, InterfaceError):
         return "unknown"
-    if age is None:
-        logger.warning("not ready: no dispatcher was ever seen")
-        return "silent"
-    if age > SILENT_AFTER:
-        logger.warning("not ready: no dispatcher has been seen for %s", age)
+    if age is None or age > SILENT_AFTER:
+        since = "yet" if age is None else f"for {age}"
+        logger.warning("not ready: no dispatcher has been seen %s", since)
         return "silent"
     return "ok"
 
